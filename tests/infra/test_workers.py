@@ -60,7 +60,7 @@ def test_fifty_runs_at_once_and_two_workers_make_one_champion(
             time.sleep(2)
         took = time.monotonic() - clock
         page.until(lambda: not unfinished(page), "the end of what monitoring asked for")
-        assert automation(page)["enabled"]
+        assert automation(page, "fifty")["enabled"]
     assert found.total() == AT_A_TIME
     print(f"{took:.0f} s: {dict(found)}")
     assert versions(servers, "fifty") == ("1", 1)
@@ -86,16 +86,16 @@ def undisturbed(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> d
     return seeds_of_champion(servers, "undisturbed")
 
 
-def automation(page: Page) -> dict[str, Any]:
+def automation(page: Page, package: str) -> dict[str, Any]:
     """What notices dead runs at Prefect's server."""
-    name = {"automations": {"name": {"any_": [dead_runs()["name"]]}}}
+    name = {"automations": {"name": {"any_": [dead_runs(package, ())["name"]]}}}
     (known,) = page.ask("/automations/filter", name)
     return dict(known)
 
 
-def notice_soon(page: Page) -> None:
+def notice_soon(page: Page, package: str) -> None:
     """Let Prefect notice a dead run after two signs of life that did not come."""
-    known = automation(page)
+    known = automation(page, package)
     trigger = known["trigger"] | {"within": 2 * BEAT + 10}
     changed = {key: known[key] for key in ("name", "description", "enabled", "actions")}
     page.ask(f"/automations/{known['id']}", changed | {"trigger": trigger}, how="PUT")
@@ -108,7 +108,7 @@ def test_a_worker_is_killed_in_a_training_and_another_ends_with_the_same_champio
     name = f"killed_{how}"
     project, page = made(tmp_path, name), page_of(servers)
     deploy(project, servers)
-    notice_soon(page)
+    notice_soon(page, name)
     with worker(project, servers, "first") as first:
         begun = page.start()
         page.until(lambda: "matrix" in page.tasks(begun), "a training that is under way")

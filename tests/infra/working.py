@@ -24,10 +24,13 @@ from evergreen.project import Project
 
 PREPARE = """
 import sys
-from evergreen.orchestration.automations import notice_dead_runs
 from evergreen.orchestration.services import _make_pool
 _make_pool(sys.argv[1])
-notice_dead_runs()
+"""
+NOTICE = """
+import sys
+from evergreen.orchestration.automations import notice_dead_runs
+notice_dead_runs(sys.argv[1])
 """
 
 
@@ -47,6 +50,7 @@ def deploy(project: Project, servers: Servers) -> None:
     for words in (
         ["-c", PREPARE, project.package],
         ["-m", "prefect", "--no-prompt", "deploy", "--all"],
+        ["-c", NOTICE, project.package],
     ):
         done = subprocess.run(
             [sys.executable, *words], cwd=project.root, env=env, capture_output=True, text=True

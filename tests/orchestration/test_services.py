@@ -243,13 +243,13 @@ def test_a_worker_takes_runs_by_the_clock_of_the_server(
 
 
 @pytest.mark.parametrize("elsewhere", [True, False])
-def test_dead_runs_are_noticed_by_a_server_that_outlives_this_machine(
+def test_runs_give_signs_of_life_to_a_server_that_outlives_this_machine(
     elsewhere: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     did = list[str]()
     for name in ("_close_killed_runs", "_make_pool", "_follow_clock", "tell_of_runs"):
         monkeypatch.setattr(services, name, lambda _, name=name: did.append(name))
-    monkeypatch.setattr(services, "notice_dead_runs", lambda: did.append("notice"))
+    monkeypatch.setattr(services, "give_signs_of_life", lambda: did.append("alive"))
     services._prepare(settings_of(tmp_path), "http://127.0.0.1:9/api", elsewhere=elsewhere)
-    assert ("notice" in did) == elsewhere
+    assert ("alive" in did) == elsewhere
     assert len(did) == 4 + elsewhere

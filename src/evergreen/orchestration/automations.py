@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import Any
 
 BEAT = 30  # seconds between two signs of life of a run
@@ -11,14 +12,25 @@ DEAD = 300
 FREQUENCY = "PREFECT_FLOWS_HEARTBEAT_FREQUENCY"
 
 
-def notice_dead_runs() -> None:
-    """Let runs of workers give signs of life, and Prefect mark those as crashed that give none.
+def give_signs_of_life() -> None:
+    """Let runs of a worker that starts later tell Prefect's server that they are alive."""
+    os.environ.setdefault(FREQUENCY, str(BEAT))
+
+
+def notice_dead_runs(package: str) -> None:
+    """Let Prefect mark runs of a project's deployments as crashed that give no more signs of life.
 
     A process that was killed, or whose machine is gone, cannot say so; and a run that stays
-    "Running" is never told of. Call it before a worker starts.
+    "Running" is never told of. package: that of the project, as its work pool is called. What
+    others run at the same server is left to them.
     """
-    os.environ.setdefault(FREQUENCY, str(BEAT))
-    save(dead_runs())
+    from prefect.client.orchestration import get_client
+    from prefect.client.schemas.filters import WorkPoolFilter, WorkPoolFilterName
+
+    own = WorkPoolFilter(name=WorkPoolFilterName(any_=[package]))
+    with get_client(sync_client=True) as client:
+        deployments = client.read_deployments(work_pool_filter=own)
+    save(dead_runs(package, [str(deployment.id) for deployment in deployments]))
 
 
 def save(described: dict[str, Any]) -> None:
@@ -34,13 +46,20 @@ def save(described: dict[str, Any]) -> None:
         made.update()
 
 
-def dead_runs() -> dict[str, Any]:
-    """Return Prefect's automation about runs that began to give signs of life, and stopped."""
+def dead_runs(package: str, deployments: Sequence[str]) -> dict[str, Any]:
+    """Return Prefect's automation about runs that began to give signs of life, and stopped.
+
+    deployments: the ids of those whose runs it looks at.
+    """
     return {
-        "name": "evergreen: runs whose process has died",
+        "name": f"{package}: runs whose process has died",
         "trigger": {
             "type": "event",
             "match": {"prefect.resource.id": "prefect.flow-run.*"},
+            "match_related": {
+                "prefect.resource.role": "deployment",
+                "prefect.resource.id": [f"prefect.deployment.{name}" for name in deployments],
+            },
             "after": ["prefect.flow-run.heartbeat"],
             "expect": ["prefect.flow-run.*"],  # the next one, or an end
             "for_each": ["prefect.resource.id"],

@@ -20,7 +20,7 @@ from filelock import FileLock, Timeout
 from evergreen import clock
 from evergreen.doctor import port_is_free
 from evergreen.errors import InputError
-from evergreen.orchestration.automations import notice_dead_runs
+from evergreen.orchestration.automations import give_signs_of_life, notice_dead_runs
 from evergreen.orchestration.chat import address, tell_of_runs
 from evergreen.orchestration.login import login_of, use_login
 from evergreen.orchestration.server import (
@@ -101,11 +101,12 @@ def run_services(project: Project, params: Params) -> None:
         running = {name: start(name, *command) for name, command in servers.items()}
         for name, process in running.items():
             _wait(project, name, process, ready[name], stop)
-        _prepare(project, url, elsewhere="prefect" not in servers)
+        elsewhere = "prefect" not in servers
+        _prepare(project, url, elsewhere=elsewhere)
         deploying = start("deploy", "prefect", "--no-prompt", "deploy", "--all")
         kind = ("--pool", project.package, "--type", "process", "--limit", str(AT_ONCE))
         running["worker"] = start("worker", "prefect", "worker", "start", *kind)
-        _finish(project, "deploy", deploying, stop)
+        _finish_deploying(project, deploying, stop, elsewhere=elsewhere)
         for name in ("watch", "serve") if serves else ("watch",):
             running[name] = start(name, *AGAIN[name])
         _show(project, params, pages, ours=bool(servers) or serves)
@@ -199,9 +200,8 @@ def _prepare(project: Project, url: str, *, elsewhere: bool) -> None:
     _close_killed_runs(project)
     _make_pool(project.package)
     _follow_clock(url)
-    # Else who runs a run sees its end; and a laptop that sleeps gives no sign of life
     if elsewhere:
-        notice_dead_runs()
+        give_signs_of_life()
     tell_of_runs(project.package)
 
 
@@ -280,16 +280,21 @@ def _make_pool(name: str) -> None:
         )
 
 
-def _finish(project: Project, name: str, process: subprocess.Popen[bytes], stop: Event) -> None:
-    """Wait for a command that ends by itself. Raises InputError where it fails."""
+def _finish_deploying(
+    project: Project, process: subprocess.Popen[bytes], stop: Event, *, elsewhere: bool
+) -> None:
+    """Wait until `prefect.yaml` is deployed. Raises InputError where it cannot be."""
     until = time.monotonic() + PATIENCE
     while process.poll() is None and time.monotonic() < until and not stop.wait(0.2):
         pass
     if process.poll() and not stop.is_set():
         raise InputError(
-            f"prefect.yaml cannot be deployed: see {_log(project, name)}; "
+            f"prefect.yaml cannot be deployed: see {_log(project, 'deploy')}; "
             "`git checkout prefect.yaml` restores what was committed"
         )
+    # Else who runs a run sees its end; and a laptop that sleeps gives no sign of life
+    if elsewhere and not stop.is_set():
+        notice_dead_runs(project.package)
 
 
 def _log(project: Project, name: str) -> Path:
