@@ -56,7 +56,7 @@ def test_rows_lie_on_disk_where_they_do_not_fit(
 @pytest.mark.parametrize(
     ("free", "wanted", "changes", "parts"),
     [
-        (1e9, "auto", {}, ("about 2.0 GB", "1.0 GB are free", "split.train_batches", "external",
+        (1e9, "auto", {}, ("about 2,000 MB", "1,000 MB are free", "split.train_batches", "external",
                            "more memory")),
         (4e8, "external", {}, ("at least 500 MB", "400 MB are free", "split.train_batches",
                                "smaller ones", "more memory")),

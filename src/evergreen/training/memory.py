@@ -76,10 +76,8 @@ def place_rows(project: Project, params: Params, slots: Slots, device: str) -> t
     wanted, need, free = params.compute.memory, need_of(project, params, slots), free_memory()
     if wanted == "in-memory" or (wanted == "auto" and need.in_memory <= free):
         return slots, "in-memory"
-    if wanted == "auto" and need.external > free:
+    if need.least > free or (wanted == "auto" and need.external > free):
         raise InputError(too_large(need, free))
-    if need.least > free:
-        raise InputError(surely_too_large(need, free))
     if check := getattr(find_learner(params.train.learner), "check_external", None):
         check(params.task, params.train, device)
     why = f"about {need.in_memory / 1e9:,.1f} GB in memory, and {free / 1e9:,.1f} GB are free"
@@ -102,21 +100,14 @@ def hold_less() -> None:
 
 
 def too_large(need: Need, free: float) -> str:
-    """Return what to do where a training does not fit."""
+    """Return what to do where a training does not fit, or would be killed for certain."""
+    surely = need.least > free
+    takes = f"at least {need.least / 1e6:,.0f}" if surely else f"about {need.external / 1e6:,.0f}"
+    anyway = "" if surely else "try all the same (compute.memory: external), "
     return (
-        f"{need.rows:,} rows of {need.columns} features take about {need.external / 1e9:,.1f} GB "
-        f"of memory even with their numbers on disk, and {free / 1e9:,.1f} GB are free: train on "
-        "fewer batches (split.train_batches) or cut the source into smaller ones, try all the same "
-        "(compute.memory: external), or use a machine with more memory"
-    )
-
-
-def surely_too_large(need: Need, free: float) -> str:
-    """Return what to do where a training would be killed with its rows on disk, too."""
-    return (
-        f"{need.rows:,} rows of {need.columns} features take at least {need.least / 1e6:,.0f} MB "
-        f"of memory with their numbers on disk, and {free / 1e6:,.0f} MB are free: train on fewer "
-        "batches (split.train_batches), cut the source into smaller ones, or use a machine with "
+        f"{need.rows:,} rows of {need.columns} features take {takes} MB of memory even with their "
+        f"numbers on disk, and {free / 1e6:,.0f} MB are free: train on fewer batches "
+        f"(split.train_batches), cut the source into smaller ones, {anyway}or use a machine with "
         "more memory"
     )
 
