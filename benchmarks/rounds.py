@@ -44,11 +44,18 @@ def each(found: Rounds, rows: int) -> list[float]:
     return [kept * rows / stop.rows for stop in found.stops for kept in stop.kept]
 
 
+def medians(found: Rounds, rows: int) -> list[float]:
+    """Return what each cut says of so many rows."""
+    return [float(np.median(stop.kept)) * rows / stop.rows for stop in found.stops]
+
+
 # The way -> on how many cuts, and what follows from what the seeds found, for so many rows
 WAYS: dict[str, tuple[int, Callable[[Rounds, int], float]]] = {
     "median of three cuts": (3, median),
     "mean of three cuts": (3, lambda found, rows: float(np.mean(each(found, rows)))),
     "most of three cuts": (3, lambda found, rows: max(each(found, rows))),
+    "larger of two cuts": (2, median),
+    "mean of two cuts": (2, lambda found, rows: float(np.mean(medians(found, rows)))),
     "median of three seeds, newest cut": (1, median),
     "the same, not scaled by rows": (
         1,
@@ -73,7 +80,7 @@ def measure_end(months: Sequence[pl.DataFrame], end: int) -> list[tuple[float, f
     """Return of each way the rounds, and how far from the best log loss and ROC AUC these are."""
     tables = tables_of(months[:end], None)
     curve = curve_of(tables, months[end])
-    known = {many: search(months[:end], many) for many in (1, 3)}
+    known = {many: search(months[:end], many) for many in (1, 2, 3)}
     counts = [way(known[many], len(tables.train)) for many, way in WAYS.values()]
     grid = np.arange(STEP, MOST + 1, STEP)
     loss, auc = (np.interp(counts, grid, line) for line in curve)

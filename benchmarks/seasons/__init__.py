@@ -2,8 +2,8 @@
 
 Run `python -m benchmarks.seasons`. Regression, generated with a fixed seed: what a shop sells in an
 hour, with a season that differs by shop, a week, prices, a trend of each shop's own, and noise. No
-feature says how much time has passed, so that the trend has to be learnt again. Nothing was chosen
-by what came out: neither here, nor in params.yaml by what came out here.
+feature says how much time has passed, so that the trend has to be learnt again. Neither these data
+nor params.yaml were chosen by what came out here; two details of the rules were (docs/replay.md).
 """
 
 from __future__ import annotations
