@@ -88,15 +88,15 @@ Batches = Sequence[pl.DataFrame]
 class Found:
     """What came of one challenger.
 
-    `cost`: true AUC lost by what goes live. `held`: an interval held the truth. `lives`: of what
-    goes live and costs more than `HARM`, for how many batches until the previous champion returns.
+    `cost`: true AUC lost by what goes live. `held`: an interval held the truth, where it was asked.
+    `lives`: of what goes live and costs more than `HARM`, for how many batches until the previous champion returns.
     """
 
     what: str
     share: float
     passes: bool
     cost: float
-    held: bool = True
+    held: bool | None = None
     lives: int = 0
 
 
@@ -169,10 +169,11 @@ def show(done: Sequence[Found]) -> None:
     for (what, share), found in table.items():
         passes, cost = [case.passes for case in found], [case.cost for case in found]
         harm = np.mean([case.passes and case.cost > HARM for case in found])
-        held = np.mean([case.held for case in found])
+        asked = [case.held for case in found if case.held is not None]
+        held = f"{np.mean(asked):.1%}" if asked else ""
         print(
             f"{what:14} {share:5.0%}  {np.mean(passes):6.1%}  {harm:16.1%}  {np.mean(cost):+.4f}   "
-            f"        {held:.1%}"
+            f"        {held}"
         )
     grave = [case for case in done if case.share and case.cost >= 0.01]
     for bound in (HARM, 0.005, 0.01):

@@ -39,7 +39,7 @@ def main() -> None:
         for model in alone
     ]
     everything = tables_of(known, None)
-    rounds = search(known, most=3).on(len(everything.train))
+    rounds = search([*known, june], most=3).on(len(everything.train))  # June only judges
     assert everything.encoder
     rows = everything.encoder.transform(june)
     together = [

@@ -38,7 +38,7 @@ class Prepare(Section):
 
 
 class Split(Section):
-    """Which batches train; the next trains nothing but stops early; the newest is the holdout."""
+    """Which batches train; the newest before the holdout stop trainings; the newest judges."""
 
     train_batches: Count | None = Field(
         12, description="train on at most so many batches, the newest; null: all of history"
