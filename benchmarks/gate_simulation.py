@@ -89,7 +89,8 @@ class Found:
     """What came of one challenger.
 
     `cost`: true AUC lost by what goes live. `held`: an interval held the truth, where it was asked.
-    `lives`: of what goes live and costs more than `HARM`, for how many batches until the previous champion returns.
+    `lives`: of what goes live and costs more than `HARM`, for how many batches until the previous
+    champion returns.
     """
 
     what: str
