@@ -20,8 +20,10 @@ from evergreen.features.split import GROUP, LABEL, SLICE, TIME
 from evergreen.metrics.metric import TASKS
 from evergreen.metrics.table import LIBRARY
 from evergreen.promotion.compare import Side
+from evergreen.promotion.judge import judge
 
 pytestmark = pytest.mark.usefixtures("same_resamples")
+Array = np.ndarray[Any, np.dtype[Any]]
 
 
 # --- what is gathered
@@ -325,6 +327,43 @@ def test_new_features_that_tell_far_more_than_the_champion_knew_are_asked_about(
         "'second', which the champion lacks" in question for question in judged.evidence.questions
     ] == [True] * asked
     assert not asked or "evergreen promote --approve" in " ".join(decision.reasons)
+
+
+@pytest.mark.parametrize("task", ["binary", "multiclass", "regression"])
+@pytest.mark.parametrize(
+    ("noise", "trusted", "asked"),
+    [(0.3, (), True), (0.3, ("second",), False), (3.5, (), False)],
+    ids=["far more", "by what a person has checked", "a little more"],
+)
+def test_new_features_are_asked_about_in_every_task(task, noise, trusted, asked, world):
+    y = world.encoder(task).transform_label(world.holdout(task)[LABEL])
+    draw = np.random.default_rng(1)
+
+    def side(noise: float) -> Side:
+        said = [of_noise(task, y, noise, draw) for _ in range(world.seeds)]
+        return Side(said[0], tuple(said))
+
+    known = world.encoder(task, world.features[:1] + world.features[2:])
+    champion = world.tell(task, side(4.0), version="1", encoder=known)
+    params = world.params(task).override(leaks={"trusted": list(trusted)})
+    rows = world.holdout(task).drop(f"{GROUP}member", strict=False)
+    judged = judge(rows, world.tell(task, side(noise)), champion, {}, params)
+    assert [
+        "'second', which the champion lacks" in question for question in judged.evidence.questions
+    ] == [True] * asked
+
+
+def of_noise(task: str, y: Array, noise: float, draw: np.random.Generator) -> Array:
+    """Predict labels from themselves and noise."""
+    if task == "regression":
+        return (y + noise * y.std() * draw.normal(size=len(y))).astype(np.float32)
+    if task == "binary":
+        return (1 / (1 + np.exp(-(2 * y - 1 + noise * draw.normal(size=len(y)))))).astype(
+            np.float32
+        )
+    scores = np.eye(int(y.max()) + 1)[y.astype(int)]
+    raised = np.exp(scores + noise / 2 * draw.normal(size=scores.shape))
+    return (raised / raised.sum(axis=1, keepdims=True)).astype(np.float32)
 
 
 @pytest.mark.slow

@@ -37,9 +37,10 @@ from evergreen.training.learner import is_seedless
 Array = np.ndarray[Any, np.dtype[Any]]
 # Of the holdout's rows that both can be judged by; with fewer nothing is compared
 FEWEST_SHARE = 0.5
-# Skill (2 AUC - 1, or R2), twice the champion's, that new features are not believed to bring
-# unasked
+# Skill, twice the champion's, that new features are not believed to bring unasked: how far from
+# guessing (0) to perfect (1), by AUC, R2 or, for several classes, balanced accuracy
 LEAP = 0.5
+SKILL = {"binary": "roc_auc", "regression": "r2", "multiclass": "balanced_accuracy"}
 
 
 NOTHING = HeldOut(np.empty(0, np.uint64), np.empty(0), ())
@@ -198,12 +199,14 @@ def _questions(
 
     A feature that improves a model so much may be known only after prediction time.
     """
-    lead = found.whole.get("roc_auc" if found.task == "binary" else "r2")
-    if (
-        champion is None
-        or lead is None
-        or not stands_out(lead.challenger, lead.champion, found.task, LEAP)
-    ):
+    lead = found.whole.get(SKILL[found.task])
+    if champion is None or lead is None:
+        return ()
+    score, second = lead.challenger, lead.champion
+    if found.task == "multiclass":  # as an AUC is: 0.5 is guessing
+        worst = 2 - 2 / len(challenger.model.encoder.classes)
+        score, second = 1 - (1 - score) / worst, 1 - (1 - second) / worst
+    if not stands_out(score, second, found.task, LEAP):
         return ()
     known = {*champion.model.encoder.features, *trusted}
     new = [name for name in challenger.model.encoder.features if name not in known]
