@@ -21,8 +21,8 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-for name in ("OMP_NUM_THREADS", "POLARS_MAX_THREADS"):
-    os.environ.setdefault(name, "1")  # a process per core is enough
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # a process per core is enough
+os.environ.setdefault("POLARS_MAX_THREADS", "1")
 import numpy as np
 import polars as pl
 
