@@ -86,6 +86,12 @@ def test_the_edge_of_age(until, limit, action):
             "budget",
             "24 retraining(s) within 365 days; at most 24",
         ),
+        (
+            {"retrainings": (*(day(-at) for at in range(23)), day(90 - 364.99))},
+            {},
+            "budget",
+            "24 retraining(s) within 365 days; at most 24",
+        ),
         ({}, {"budget": 0}, "budget", "SWITCHED OFF (retrain.budget is 0)"),
         (
             {"retrainings": (day(90),)},
@@ -114,9 +120,9 @@ def test_a_brake_turns_a_retraining_into_a_watch_and_says_why(changes, params, n
         ({"retrainings": (day(70),)}, {}),
         ({"retrainings": ()}, {}),
         ({"new_rows": 1000}, {}),
-        ({"retrainings": tuple(day(-at) for at in range(11))}, {}),
+        ({"retrainings": tuple(day(-at) for at in range(23))}, {}),
         # A year ago to the day
-        ({"retrainings": (*(day(-at) for at in range(11)), day(90 - 365))}, {}),
+        ({"retrainings": (*(day(-at) for at in range(23)), day(90 - 365))}, {}),
         ({"retrainings": (day(89.99),)}, {"cooldown_days": 0}),
     ],
 )

@@ -80,6 +80,18 @@ def test_a_refit_that_is_surely_worse_than_what_was_judged_is_refused(where, tas
 
 
 @pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize(("slack", "refused"), [(0.03, False), (0.01, True), (0.0, True)])
+def test_a_refit_may_fall_by_its_slack_on_earlier_rows_and_not_on_the_holdout(slack, refused, task):
+    metric = LIBRARY.pick(None, task)
+    fair = Refit(5000, "2013-04-30", 40, lead(metric, 0.0), lead(metric, 0.03), slack)
+    worse = lead(metric, -0.03, low=-0.05, high=-0.02)
+    decision = decide(evidence(task, refit=replace(fair, earlier=worse)), DEFAULT)
+    assert broken(decision) == ({"refit, earlier rows"} if refused else set())
+    decision = decide(evidence(task, refit=replace(fair, holdout=worse)), DEFAULT)
+    assert broken(decision) == {"refit, the holdout"}
+
+
+@pytest.mark.parametrize("task", TASKS)
 @pytest.mark.parametrize(
     ("value", "high", "refused"),
     [

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from typing import Any
 
+import polars as pl
 import pytest
 from promotion.gated import broken, says
-from promotion.relearnt import refit_of
+from promotion.relearnt import refit_of, relearnt
+from recipes.people import candidate, people
+from recipes.plain import params_of
 
 from evergreen.decision import KEEP, ROLL_BACK, Decision
+from evergreen.features.keys import hash_rows
 from evergreen.metrics.table import LIBRARY
 from evergreen.params import Retrain
+from evergreen.promotion.candidate import Candidate
 from evergreen.promotion.compare import Difference
 from evergreen.promotion.rollback import decide_rollback, judge_rollback
 
@@ -111,3 +117,38 @@ def test_a_rollback_finds_versions_of_either_kind(old_kind, world):
     decision = judge_rollback(later, present, before, "roc_auc", world.params("binary"))
     assert decision.action == ROLL_BACK, decision.reasons
     assert judge_rollback(later, before, present, "roc_auc", world.params("binary")).action == KEEP
+
+
+@pytest.mark.parametrize("known_to", ["the present one", "the one before"])
+def test_nobody_comes_back_by_rows_that_a_champion_has_learnt_from(known_to: str) -> None:
+    """Of either: what it knows of them says nothing of how it does on new rows."""
+    later, params = people("binary", 400, 11, "2013-05-01"), params_of(task="binary")
+    better, worse = candidate("binary", 1.0, "1"), candidate("binary", 0.3, "2")
+    assert judge_rollback(later, worse, better, "roc_auc", params).action == ROLL_BACK
+    if known_to == "the present one":
+        worse = refit_of(worse, later, None)
+    else:
+        better = relearnt(better, hash_rows(later))
+    found = judge_rollback(later, worse, better, "roc_auc", params)
+    assert found.action == KEEP
+    assert "400 of 400" in found.reasons[0]
+
+
+def test_where_rows_have_no_time_those_that_a_champion_knows_do_not_judge() -> None:
+    """They may be the same again; all the others judge."""
+
+    def untimed(champion: Candidate, known: pl.DataFrame) -> Candidate:
+        changed = relearnt(champion, hash_rows(known))
+        changed.model.definition = replace(changed.model.definition, time="")
+        return changed
+
+    later, params = people("binary", 400, 11, "2013-05-01"), params_of(task="binary")
+    before = untimed(candidate("binary", 1.0, "1"), later[50:80])
+    present = untimed(candidate("binary", 0.3, "2"), later[:50])
+    found = judge_rollback(later, present, before, "roc_auc", params)
+    assert found.action == ROLL_BACK
+    others = judge_rollback(later[80:], present, before, "roc_auc", params)
+    assert found.evidence["comparison"] == others.evidence["comparison"]
+    none = judge_rollback(later[:80], present, before, "roc_auc", params)
+    assert none.action == KEEP
+    assert "have learnt from all of the new rows" in none.reasons[0]

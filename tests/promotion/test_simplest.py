@@ -49,12 +49,18 @@ def test_who_faces_the_champion(
 
 def test_where_only_trees_are_better_than_a_constant_it_is_the_trees() -> None:
     """Not surely better than the linear model, which is not surely better than nothing."""
-    draw = np.random.default_rng(0)
     y = (np.arange(120) % 2).astype(np.float32)
-    weak, fair = said(y, 0.02, 3), said(y, 0.22, 3)
-    constant = {"linear": weak, "constant": np.full(120, 0.5) + draw.normal(0, 1e-9, 120)}
-    found = pick(Rows("binary", y), Side(fair), constant, "roc_auc", HOW, None)
+    weak, fair = said(y, 0.1, 3), said(y, 0.3, 5)
+    baselines = {"linear": weak, "constant": np.full(120, 0.5)}
+    found = pick(Rows("binary", y), Side(fair), baselines, "roc_auc", HOW, None)
     assert not found.linear
+    assert found.says == "trees: only they are surely better than a constant"
+    # Once the linear model is live, trees take its place only where they are surely better than it
+    live = pick(Rows("binary", y), Side(fair), baselines, "roc_auc", HOW, "linear")
+    assert live.linear
+    # Nor do trees that are no better than a constant
+    neither = pick(Rows("binary", y), Side(weak), baselines, "roc_auc", HOW, None)
+    assert neither.linear
 
 
 @pytest.mark.parametrize(("live", "linear"), [(None, True), ("linear", True), ("xgboost", False)])

@@ -9,10 +9,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from recipes.people import candidate, people
+from recipes.plain import params_of
 
 from evergreen.params import Train
 from evergreen.project import Project
-from evergreen.promotion.trained_models import TrainedModel
+from evergreen.promotion.trained_models import TrainedModel, face
 from evergreen.scoring.package import Learnt, read_package
 from evergreen.training import linear
 from evergreen.training.cross_validation import fold_by_key, join_bytes
@@ -69,3 +71,33 @@ def test_of_a_cross_validation_each_fold_speaks_for_its_own_rows(tables: Tables)
         own = linear.load(fit(part)).predict(part.holdout.x)
         np.testing.assert_array_equal(said().packaged[at][fold.holdout], own)
         assert not np.isin(part.train.keys, part.holdout.keys).any()  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("way", "refresh"), [("a", True), ("b", False)])
+def test_only_what_is_trained_as_the_champion_was_is_a_refresh(way: str, refresh: bool) -> None:
+    rows = people("regression", 600, 7)
+    params = params_of(task="regression", sweep={"seeds": 3})
+    trees = candidate("regression", 1.0, "2", way="a")
+    linear = candidate("regression", 0.3, "linear", way="l")
+    live = candidate("regression", 0.6, "1", way=way)
+    baselines = {"constant": np.full(600, 0.1), "linear": linear.model.predict_rows(rows)}
+    chosen, judged = face(rows, trees, linear, baselines, live, params, ())
+    assert chosen is trees
+    assert judged.evidence.refresh is refresh
+    first = face(rows, trees, linear, baselines, None, params, ())[1]
+    assert first.evidence.refresh is False
+
+
+@pytest.mark.parametrize(("way", "refresh"), [("a", False), ("l", True)])
+def test_the_way_that_counts_is_that_of_the_model_that_faces_the_champion(
+    way: str, refresh: bool
+) -> None:
+    rows = people("regression", 600, 7)
+    params = params_of(task="regression", sweep={"seeds": 3})
+    trees = candidate("regression", 0.3, "trees", way="a")
+    linear = candidate("regression", 1.0, "2", way="l")
+    baselines = {"constant": np.full(600, 0.1), "linear": linear.model.predict_rows(rows)}
+    live = candidate("regression", 0.6, "1", way=way)
+    chosen, judged = face(rows, trees, linear, baselines, live, params, ())
+    assert chosen is linear
+    assert judged.evidence.refresh is refresh

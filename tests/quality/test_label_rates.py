@@ -9,6 +9,8 @@ import polars as pl
 import pytest
 
 from evergreen.features.split import LABEL
+from evergreen.params import Drift
+from evergreen.quality.batch_anomalies import find_anomalies
 from evergreen.quality.label_rates import find_label_rates
 from evergreen.statistics.sketch import Sketch, sketch
 
@@ -66,7 +68,7 @@ POISON: dict[str, tuple[str, Frame, str]] = {
     "turned": (
         "binary",
         lambda rows: rows.with_columns(pl.col(LABEL).replace({"yes": "no", "no": "yes"})),
-        "label ",
+        "label 'no' goes against the features (correlation -",
     ),
     "classes turned": (
         "multiclass",
@@ -85,6 +87,22 @@ POISON: dict[str, tuple[str, Frame, str]] = {
 def test_poison_is_named(case: str) -> None:
     task, change, says = POISON[case]
     assert look(change, task).startswith(says)
+
+
+def test_turned_labels_hold_a_batch_where_each_is_as_frequent_as_the_other() -> None:
+    """No other rule can see it: there are as many of each as ever, of no level more."""
+
+    def balanced(at: int, high: str, low: str) -> Sketch:
+        draw = np.random.default_rng(at)
+        x = draw.normal(size=ROWS)
+        is_high = x + draw.normal(size=ROWS) > 0
+        return sketch(pl.DataFrame({"x": x, LABEL: np.where(is_high, high, low)}), None)
+
+    past = [balanced(at, "yes", "no") for at in range(BATCHES)]
+    found = find_anomalies(balanced(BATCHES, "no", "yes"), past, Drift())
+    assert {*found} == {LABEL}
+    assert found[LABEL].startswith("label 'no' goes against the features (correlation -")
+    assert find_anomalies(balanced(BATCHES, "yes", "no"), past, Drift()) == {}
 
 
 DAYS = pl.Series(np.arange(ROWS) * 30 // ROWS)

@@ -101,6 +101,8 @@ def judge_rollback(
                 hash_rows(candidate.with_own_features(rows)), candidate.model.learnt.keys
             )
             rows = rows.filter(~seen)
+        if rows.is_empty():
+            raise InputError("the two champions have learnt from all of the new rows")
         check_unseen(hash_rows(present.with_own_features(rows)), champion=present.model.learnt.keys)
         old, new = predict_champion(rows, before), predict_champion(rows, present)
         y = present.model.encoder.transform_label(present.with_own_features(rows)[LABEL])

@@ -6,14 +6,20 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from prefect.logging import disable_run_logger
 
+from evergreen.errors import InputError
+from evergreen.features.split import Part, Split
+from evergreen.finding import Finding
+from evergreen.ingest.manifest import Manifest
 from evergreen.orchestration.tasks import models
 from evergreen.orchestration.tasks.job import Job
 from evergreen.orchestration.tasks.models import Plan, describe, plan
 from evergreen.orchestration.tasks.sweeps import Seed
+from evergreen.quality.bias import BiasReport
 from evergreen.stores.registry import Registered
 from evergreen.training.seeds import Slots
 from evergreen.training.xgboost import Trained
@@ -86,3 +92,117 @@ def test_an_earlier_run_is_judged_again_where_the_champion_is_gone(
     assert reopened == (["run"] if damaged else [])
     assert found.finished == (None if damaged else "run")
     assert (found.slots.on_disk, found.memory) == (damaged, "external: too many" if damaged else "")
+
+
+@pytest.mark.parametrize(
+    ("used", "least", "stops"),
+    [
+        (1, 0.5, True),
+        (2, 0.5, False),
+        (1, 0.25, False),
+        (1, None, False),
+    ],
+)
+def test_a_run_stops_where_little_is_left_of_what_the_champion_has_learnt_from(
+    used: int,
+    least: float | None,
+    stops: bool,
+    make_job: Callable[..., Job],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Before anything is trained: a history that falls out takes what it taught with it."""
+    months = ["2013-01", "2013-02", "2013-03", "2013-04"]
+    job = make_job(tmp_path, split={"min_share": least})
+    features = Manifest(job.project.features)
+    features.folder.mkdir(parents=True)
+    for month in months:
+        features.file(month).touch()
+        when = dict.fromkeys(("start", "middle", "end"), f"{month}-01 00:00:00")
+        features.record(month, features.file(month), rows=1000, **when)
+    part = Part(tuple(months[-used:]), None, None)
+    monkeypatch.setattr(Split, "of", classmethod(lambda cls, project: Split(part, part, part)))
+    asked: list[str] = []
+
+    def describe(run_id: str) -> tuple[dict[str, float], dict[str, str]]:
+        asked.append(run_id)
+        return {}, {"evergreen.split.train": ", ".join(months)}
+
+    runs = SimpleNamespace(recover=list, find_finished=lambda _: None, describe=describe)
+    versions = SimpleNamespace(run_of=lambda number: f"run of {number}")
+    registry = SimpleNamespace(recover=list, champion=lambda: "1", versions=versions)
+    monkeypatch.setattr(models, "data_versions", lambda _: {"data/features": "data.dir"})
+    monkeypatch.setattr(Job, "registry", property(lambda _: registry))
+    monkeypatch.setattr(Job, "runs", property(lambda _: runs))
+    monkeypatch.setattr(Job, "note_outside", lambda _: None)
+    monkeypatch.setattr(
+        "evergreen.training.memory.place_rows", lambda *_: (Slots(1, 2), "in-memory")
+    )
+    with disable_run_logger():
+        if stops:
+            with pytest.raises(InputError, match=r"only 1,000 rows are left .* learnt from 4,000"):
+                plan.fn(job)
+        else:
+            assert plan.fn(job).finished is None
+    assert asked == ["run of 1"]
+
+
+@pytest.mark.parametrize(("bound", "stops"), [(0.2, True), (0.4, False)])
+def test_labels_that_the_model_contradicts_beyond_a_bound_stop_the_run_once_it_is_recorded(
+    bound: float,
+    stops: bool,
+    make_job: Callable[..., Job],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What was found before training is not all: labels are judged by the model."""
+    says = "A model that has not seen them contradicts 30% of the labels."
+    noise = Finding("labels", "wrong labels", 0.3, says, bound="max_label_noise")
+    before = BiasReport("binary", ("2013-01",), "2013-01", 100, ())
+    page, recorded = tmp_path / "bias.html", []
+    page.touch()
+    estimate = SimpleNamespace(value=0.7, low=0.6, high=0.8)
+    evaluation = SimpleNamespace(
+        rows=100,
+        spread={},
+        estimates={"model": {"roc_auc": estimate}, "linear": {"roc_auc": estimate}},
+        as_markdown=lambda: "",
+    )
+    for name, given in (
+        ("evaluation.baselines.predict_baselines", {}),
+        ("evaluation.evaluate.evaluate", evaluation),
+        ("report.plots.draw_curves", tmp_path / "curves.png"),
+        ("report.plots.draw_result", tmp_path / "result.png"),
+        ("report.plots.feature_gain", {}),
+    ):
+        monkeypatch.setattr(f"evergreen.{name}", lambda *_, given=given, **__: given)
+    for name in ("curves_of", "note_shown", "show_sweep", "create_markdown_artifact"):
+        monkeypatch.setattr(models, name, lambda *_, **__: None)
+    monkeypatch.setattr(models, "part_bytes", lambda *_: [])
+    monkeypatch.setattr(
+        models,
+        "add_label_noise",
+        lambda job, report, _: BiasReport("binary", report.batches, report.newest, 100, (noise,)),
+    )
+    monkeypatch.setattr(models, "publish_bias", lambda *_: page)
+    runs = SimpleNamespace(record_evaluation=lambda *given: recorded.append(given))
+    monkeypatch.setattr(Job, "runs", property(lambda _: runs))
+    trained = Trained(0, b"", 7, 0.4, {}, seconds=1.0)
+    run: Any = SimpleNamespace(
+        job=make_job(tmp_path, bias={"max_label_noise": bound}),
+        run_id="run",
+        tables=SimpleNamespace(task="binary", features=("x",)),
+        seeds=[Seed(trained, {"log_loss": 0.4}, reused=False)],
+        failed=[],
+        linear=b"",
+        search=None,
+        bias=before,
+    )
+    with disable_run_logger():
+        if stops:
+            with pytest.raises(InputError, match=r"wrong labels is 30.00%, more than 20.00%"):
+                models.evaluate.fn(run)
+        else:
+            assert models.evaluate.fn(run) is evaluation
+    ((run_id, *_, files),) = recorded
+    assert (run_id, page in files) == ("run", True)

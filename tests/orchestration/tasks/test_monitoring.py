@@ -237,6 +237,37 @@ def test_the_champion_before_comes_back_where_the_evidence_says_so(
     assert journal.back
 
 
+@pytest.mark.parametrize(
+    ("facts", "months"),
+    [
+        ([seen("2013-04"), seen("2013-05")], [4, 5]),
+        ([seen("2013-03"), seen("2013-04", unfit=["odd"]), seen("2013-05")], [3, 5]),
+        ([seen("2013-04", labelled=0), seen("2013-05")], [5]),
+        ([seen("2013-04", answered=True), seen("2013-05")], [5]),
+        # Rows that were scored lie elsewhere
+        ([seen("2013-05"), seen("2013-06")], [5]),
+        ([seen(f"2013-{month:02}") for month in range(1, 6)], [3, 4, 5]),
+    ],
+)
+def test_the_present_champion_is_judged_beside_the_one_before_by_the_newest_fit_batches(
+    facts: list[Any], months: list[int], job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judged: list[Any] = []
+
+    def judge(rows: pl.DataFrame, *given: Any) -> Decision:
+        judged.append((rows["x"].to_list(), *given))
+        return Decision("keep", ("it did no better.",), {"rules": []})
+
+    monkeypatch.setattr(Job, "registry", property(lambda _: Registry("2")))
+    monkeypatch.setattr(Job, "candidate", lambda self, number: f"version {number}")
+    monkeypatch.setattr(monitoring, "judge_rollback", judge)
+    monkeypatch.setattr(monitoring, "create_markdown_artifact", lambda *given, **more: None)
+    entries = [Entry(fact["batch"], "3", "") for fact in facts]
+    with disable_run_logger():
+        look_back.fn(job, watched(Journal(*entries, facts={fact["batch"]: fact for fact in facts})))
+    assert judged == [(months, "version 3", "version 2", "roc_auc", job.params)]
+
+
 @pytest.mark.parametrize("why", ["the one before is damaged", "a rollback was cut short before"])
 def test_nobody_comes_back_where_there_is_nothing_to_compare(
     why: str, job: Job, monkeypatch: pytest.MonkeyPatch
