@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import environment
+from conftest import copy_that_ran, environment
 from forking import alone
 from killing import Moment, kill_at, killer
 from ran import dvc, seed_models, statuses, tracker
@@ -71,9 +71,11 @@ CHAINS = {
 
 
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """The models of a run that nobody kills: filled in by the first test that needs them."""
-    return {}
+def undisturbed(
+    settled: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, str]:
+    """The models of a run that nobody kills, which other tests share."""
+    return seed_models(copy_that_ran(settled("run"), tmp_path_factory.mktemp("whole")))
 
 
 @pytest.mark.parametrize(
@@ -95,9 +97,7 @@ def test_killed_anywhere_the_next_run_finishes(
     assert done.returncode == 0, done.stderr
     assert "version 1 is champion" in done.stdout
     assert statuses(project) <= {"FINISHED", "KILLED"}
-    models = seed_models(project)
-    assert models == (undisturbed or models)
-    undisturbed.update(models)
+    assert seed_models(project) == undisturbed
     assert not list(project.root.rglob(".part-*"))
     assert "up to date" in dvc(project, "status")
     found = tracker(project)

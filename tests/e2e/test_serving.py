@@ -160,7 +160,9 @@ def test_a_champion_is_exported_and_served_and_followed(
         assert ask(there, "/predict", IN_TIME[0] | {"origin": "XXX"})[0] == 422
         status, about = ask(there, "/model")
         assert (status, about["version"], about["trouble"]) == (200, other, "")
-        assert "test.roc_auc" in about["metrics"] or about["metrics"]
+        recorded = registry.tracker.client.get_run(registry.versions.run_of(other)).data.metrics
+        assert about["metrics"] == recorded
+        assert {"roc_auc", "roc_auc.low", "roc_auc.high"} <= {*recorded}
     kept = {version: read(project, batch, version) for batch, version in known(project)}
     assert {version: rows.height for version, rows in kept.items()} == {"1": 40, other: 1}
     (path,) = (project.root / "feedback").glob("*.parquet")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-from contextlib import suppress
 from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 
 import polars as pl
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 from preparing import MONTHS, START, encoder_of, flown, moved, parts_of, refusal, rows, start
@@ -200,7 +199,7 @@ def test_parts_follow_one_another_and_share_no_row(
             split, parts = split_of(Path(root), batches, window)
         except InputError as error:
             refused = str(error)
-            assert len(batches) < 3 or "they cannot be split by time" in refused
+            assert "cannot be split by time" in refused
             return
     together = [row for part in parts.values() for row in part]
     assert len(together) == len(set(together))
@@ -211,13 +210,38 @@ def test_parts_follow_one_another_and_share_no_row(
 
 
 @given(batches=st.lists(HOURS, min_size=1, max_size=2))
-@example(batches=[[0] * 12 + [1, 2]])
-@example(batches=[[0, 1, *[2] * 12]])
 @settings(max_examples=30, deadline=None)
 def test_few_rows_leave_no_part_empty(batches: list[list[int]]) -> None:
-    with tempfile.TemporaryDirectory() as root, suppress(InputError):  # too few rows are said to be
-        _, parts = split_of(Path(root), batches, None)
-        assert all(parts.values()), {role: len(part) for role, part in parts.items()}
+    with tempfile.TemporaryDirectory() as root:
+        try:
+            _, parts = split_of(Path(root), batches, None)
+        except InputError:
+            hours = [hour for batch in batches for hour in batch]
+            assert len(hours) < 5 or len(set(hours)) < len(hours)  # too few, or some share a moment
+            return
+    assert all(parts.values()), {role: len(part) for role, part in parts.items()}
+
+
+@pytest.mark.parametrize("hours", [[0] * 12 + [1, 2], [0, 1, *[2] * 12], [0, 1, 2], [0, 1, 2, 3]])
+def test_rows_that_are_too_few_or_share_a_moment_are_refused(
+    hours: list[int], tmp_path: Path
+) -> None:
+    with pytest.raises(InputError, match="they are too few or too many share one moment"):
+        split_of(tmp_path, [hours], None)
+
+
+@pytest.mark.parametrize(
+    ("batches", "sizes"),
+    [
+        ([[0, 3, 5, 9, 14, 20, 25]], [5, 1, 1]),
+        ([list(range(15)), list(range(15, 30))], [21, 4, 5]),
+    ],
+)
+def test_few_rows_are_cut_where_the_shares_say(
+    batches: list[list[int]], sizes: list[int], tmp_path: Path
+) -> None:
+    _, parts = split_of(tmp_path, batches, None)
+    assert [len(parts[role]) for role in ROLES] == sizes
 
 
 def test_read_part_gives_the_columns_that_were_asked(built: Any) -> None:

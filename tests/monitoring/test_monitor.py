@@ -5,19 +5,32 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
+from recipes.people import NAMES, candidate, people
 
-from evergreen.features.keys import KEY
+from evergreen.evaluation.held_out import HeldOut
+from evergreen.evaluation.intervals import Estimate
+from evergreen.features.keys import KEY, hash_rows
 from evergreen.features.split import LABEL, TIME
+from evergreen.ingest.manifest import Manifest, when
 from evergreen.metrics.metric import TASKS
 from evergreen.metrics.table import LIBRARY
-from evergreen.monitoring.monitor import Observation, Reference, observe, predict, window_of
+from evergreen.monitoring.monitor import (
+    Observation,
+    Reference,
+    gather,
+    observe,
+    predict,
+    window_of,
+)
 from evergreen.monitoring.performance import measure_live
-from evergreen.statistics.sketch import Sketch, sketch
+from evergreen.params import Params
+from evergreen.statistics.sketch import SKETCH, Sketch, sketch
 
 
 def summary(rows: pl.DataFrame, features: tuple[str, ...]) -> Sketch:
@@ -180,6 +193,70 @@ def test_what_is_expected_is_what_the_holdout_shows(known: Any, world: Any) -> N
         "binary", y, p, days, params.evaluate, params.sweep.first_seed, metrics=LIBRARY
     )
     assert replace(reference, version="8").whole.columns.keys() >= {"first", "prediction", LABEL}
+
+
+@pytest.fixture
+def kept(tmp_path: Path) -> Manifest:
+    """Two batches of features, of 300 rows each, and their sketches."""
+    found = Manifest(tmp_path)
+    for name, seed in (("2013-04", 1), ("2013-05", 2)):
+        rows = people("binary", 300, seed, f"{name}-01")
+        rows.write_parquet(found.file(name))
+        summary(rows, NAMES).write(found.file(name, SKETCH))
+        found.record(name, found.file(name), found.file(name, SKETCH), **when(rows[TIME]))
+    return found
+
+
+BATCHES = ("2013-04", "2013-05")
+FEW = Params(task="binary", evaluate={"resamples": 100})
+
+
+def shown(rows: pl.DataFrame, p: Any) -> dict[str, Estimate]:
+    """What predictions for rows show."""
+    y = candidate("binary", 1.0, "1").model.encoder.transform_label(rows[LABEL])
+    days = rows[TIME].dt.date().to_physical().to_numpy()
+    return measure_live("binary", y, p, days, FEW.evaluate, FEW.sweep.first_seed, metrics=LIBRARY)
+
+
+def test_of_a_refit_champion_is_expected_what_was_said_before_it_learnt_the_rows(
+    kept: Manifest,
+) -> None:
+    """Not what it says now of rows that it knows by heart, nor anything of rows not said of."""
+    rows = pl.concat([pl.read_parquet(kept.file(name)) for name in BATCHES])
+    live, before = (candidate("binary", skill, "1").model for skill in (1.0, 0.05))
+    some = rows.sample(400, seed=3)
+    said = before.predict_rows(some)
+    held_out = HeldOut.of(hash_rows(some), said, (said,))
+    found = gather("1", live, held_out, kept, BATCHES, BATCHES, FEW, 0.5)
+    judged = rows.filter(np.isin(hash_rows(rows), hash_rows(some)))
+    assert found.expected == shown(judged, before.predict_rows(judged))
+    assert found.expected["log_loss"] != shown(judged, live.predict_rows(judged))["log_loss"]
+    assert (found.version, len(found.past), found.whole.rows) == ("1", 2, 600)
+
+
+@pytest.mark.parametrize(
+    ("time", "newest"),
+    [
+        ("day", "2013-04-10T23:00:00"),  # by time: what came later
+        ("", "2013-06-01T00:00:00"),  # by key
+    ],
+)
+def test_of_a_champion_that_was_not_refit_is_expected_what_it_says_of_rows_it_has_not_learnt(
+    time: str, newest: str, kept: Manifest
+) -> None:
+    """By the features that it was made for."""
+    rows = pl.concat([pl.read_parquet(kept.file(name)) for name in BATCHES])
+    model = candidate("binary", 1.0, "1").model
+    model.definition = replace(model.definition, time=time)
+    keys = model.learnt.keys if time else hash_rows(rows[:100])
+    model.learnt = replace(model.learnt, keys=keys, newest=newest)
+
+    def own(given: pl.DataFrame) -> pl.DataFrame:
+        return given.with_columns(-pl.col("first"))
+
+    found = gather("1", model, None, kept, BATCHES[:1], BATCHES, FEW, 0.5, own)
+    assert found.expected == shown(rows[100:], model.predict_rows(own(rows[100:])))
+    assert (len(found.past), found.whole.rows) == (1, 300)
 
 
 @pytest.mark.slow

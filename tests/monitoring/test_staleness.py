@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
 
+from evergreen.errors import InputError
 from evergreen.features.split import LABEL
 from evergreen.monitoring.staleness import find_staleness
+from evergreen.params import Retrain
 from evergreen.promotion.candidate import Candidate
 from evergreen.training.tables import Table, Tables
 
@@ -71,10 +75,22 @@ def test_how_sure_it_has_to_be_is_how_wide_it_is(world: Any) -> None:
     )
 
 
-def test_where_the_world_is_the_same_little_is_lost(world: Any) -> None:
-    champion, same = world.better("binary"), world.draw_rows("binary", 3000, 6)
+@pytest.mark.parametrize("seed", [5, 6, 7])
+def test_where_the_world_is_the_same_little_is_lost(seed: int, world: Any) -> None:
+    """Too little to ask for a training."""
+    champion, same = world.better("binary"), world.draw_rows("binary", 3000, seed)
     found = stale(world, champion, same, world.holdout("binary"), "binary")
     assert abs(found.value) < 0.03
+    assert not (found.value >= Retrain().min_loss and found.low > 0)
+
+
+def test_of_a_champion_that_predicts_other_classes_nothing_can_be_said(world: Any) -> None:
+    champion = world.champion("binary")
+    encoder = replace(champion.model.encoder, classes=champion.model.encoder.classes[::-1])
+    other: Any = SimpleNamespace(**vars(champion.model) | {"encoder": encoder})
+    newer, later = world.draw_rows("binary", 400, 5), world.holdout("binary")
+    with pytest.raises(InputError, match=r"version 1\) predicts other classes than the newer"):
+        stale(world, replace(champion, model=other), newer, later, "binary")
 
 
 def test_a_champion_that_has_learnt_all_before_cannot_be_stale(world: Any) -> None:

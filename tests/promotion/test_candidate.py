@@ -16,6 +16,7 @@ from evergreen.features.keys import hash_rows
 from evergreen.metrics.metric import TASKS
 from evergreen.metrics.table import LIBRARY
 from evergreen.promotion.candidate import Candidate
+from evergreen.promotion.judge import judge
 
 pytestmark = pytest.mark.usefixtures("same_resamples")
 
@@ -91,6 +92,27 @@ def test_rows_that_it_has_learnt_from_and_was_not_judged_by_are_left_out_where_m
     assert judged.evidence.comparison.whole == alone.evidence.comparison.whole
     assert len(judged.y) == len(judged.predictions["champion"]) == 1000
     assert len(judged.held_out.keys) == 1500  # what goes live learns from all
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("judging", "says"),
+    [
+        (750, "750 of 1,500 rows of the holdout are left out of the comparison"),
+        (749, "751 of 1,500 rows that the model was trained on were never used to judge it"),
+    ],
+)
+def test_where_less_than_half_of_the_rows_remain_nothing_is_compared(judging, says, world):
+    rows = world.holdout("binary")
+    champion = refit_of(world.champion("binary"), rows, world)
+    kept = np.arange(1500) < judging
+    some = HeldOut.of(hash_rows(rows)[kept], *(champion_predictions(champion, rows, kept)))
+    champion = replace(champion, held_out=lambda: some)
+    evidence = judge(rows, world.better("binary"), champion, {}, world.params("binary")).evidence
+    (said,) = (*evidence.notes, *evidence.faults)
+    assert says in said
+    compared = judging == 750
+    assert (bool(evidence.comparison.whole), evidence.faults == ()) == (compared, compared)
 
 
 def champion_predictions(

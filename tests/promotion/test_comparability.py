@@ -11,6 +11,7 @@ import polars as pl
 import pytest
 from promotion.gated import broken
 from promotion.relearnt import relearnt
+from recipes.people import candidate, people
 
 from evergreen.decision import ASK, KEEP, PROMOTE, REFUSE
 from evergreen.errors import InputError
@@ -20,6 +21,7 @@ from evergreen.features.keys import KEY, hash_keys
 from evergreen.metrics.metric import TASKS
 from evergreen.metrics.table import LIBRARY
 from evergreen.promotion.candidate import Candidate
+from evergreen.promotion.judge import judge
 from evergreen.promotion.rollback import judge_rollback
 from evergreen.report.comparison import draw_comparison
 
@@ -285,8 +287,19 @@ def test_a_packaged_model_that_is_none_of_its_sweep_is_refused(world, settle):
     """The sweep is what is compared: it must be the packaged model's own."""
     stranger = world.learn("binary", world.draw_rows("binary", 3000, 8), seeds=(70,))
     challenger = replace(stranger, seeds=world.better("binary").seeds)
-    _, decision = settle("binary", challenger, world.champion("binary"))
+    judged, decision = settle("binary", challenger, world.champion("binary"))
     assert decision.action == REFUSE
+    assert len(judged.evidence.faults) == 1
+    assert "not of its own sweep" in judged.evidence.faults[0]
+
+
+def test_a_packaged_mean_that_is_none_of_its_sweep_is_a_fault(world):
+    own, rows = candidate("binary", 1.0, "2"), people("binary", 300, 7)
+    stranger = replace(own, seeds=candidate("binary", 0.7, "3").seeds)
+    assert own.predict(rows).averaged
+    assert judge(rows, own, None, {}, world.params("binary")).evidence.faults == ()
+    (fault,) = judge(rows, stranger, None, {}, world.params("binary")).evidence.faults
+    assert "not of its own sweep" in fault
 
 
 def test_a_model_that_says_it_has_learnt_from_no_row_is_refused(world, settle):

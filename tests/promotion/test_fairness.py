@@ -211,6 +211,19 @@ def test_noise_is_no_difference_between_groups(task, trials):
 
 
 @pytest.mark.slow
+def test_noise_is_no_difference_between_any_two_of_many_groups():
+    """Of 190 pairs some look far apart by chance: the bound allows for each of them."""
+    group = np.repeat([f"group {at:02}" for at in range(20)], 40)
+
+    def draw(seed: int) -> Any:
+        wrong = np.random.default_rng(seed).random(800) < 0.2
+        y = np.tile([0.0, 1.0], 400)
+        return gap_of(np.where(wrong, 1 - y, y), y, group)
+
+    assert np.mean([draw(seed).low > 0 for seed in range(10)]) <= 0.1
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "task",
     [

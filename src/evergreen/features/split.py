@@ -201,7 +201,8 @@ def split_by_time(done: Manifest, batches: list[str], train_batches: int | None)
         cuts = [str(cut) for cut in cut_times(times)]
         if not str(times[0]) < cuts[0] < cuts[1]:
             raise InputError(
-                f"{len(times)} rows cannot be split by time, too many share one moment: add batches"
+                f"{len(times)} rows cannot be split by time, they are too few or too many share "
+                "one moment: add batches"
             )
         groups = (tuple(batches),) * 3
     return Split(
