@@ -28,17 +28,16 @@ EMPTY_FLOW = "from prefect import flow\n@flow\ndef empty(): pass\nempty()"
 
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
-        table = [
-            *whole_job(Path(folder)),
-            *sweep(Path(folder)),
-            recording(Path(folder)),
-            validation(),
-        ]
-    widths = [max(len(row[at]) for row in table) for at in range(3)]
-    for row in table:
-        print(
-            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        )
+        tell(*whole_job(Path(folder)))
+        tell(*sweep(Path(folder)))
+        tell(recording(Path(folder)))
+        tell(validation())
+
+
+def tell(*rows: Sequence[str]) -> None:
+    """Print what was measured, as soon as it was."""
+    for what, figure, seconds in rows:
+        print(f"{what:64}  {figure:>6}  {seconds}", flush=True)
 
 
 def whole_job(folder: Path) -> list[Sequence[str]]:
@@ -97,7 +96,8 @@ def recording(folder: Path) -> Sequence[str]:
     tracker = Tracker(project, params.load(project.params))
     seeds = Seeds(tracker)
     runs = [run for run in tracker.search("") if "evergreen.seed" in run.data.tags]
-    trained = [seed for run in runs if (seed := seeds.read(run.info.run_id))]
+    read = [seeds.read(run.info.run_id) for run in runs]
+    trained = [seed for seed in read if seed and seed.history]  # those that found the rounds
     parent = runs[0].data.tags["mlflow.parentRunId"]
     seconds = []
     for number in range(30):
