@@ -151,6 +151,9 @@ def new_project(root: Path) -> Path:
     content["source"]["until"] = None
     (root / "params.yaml").write_text(yaml.safe_dump(content))
     command("git", "init", "-q", str(root))
+    command("git", "-C", str(root), "add", "-A")
+    who = ("-c", "user.name=bench", "-c", "user.email=bench@example.org")
+    command("git", "-C", str(root), *who, "commit", "-qm", "Start")  # what has none is told so
     return root
 
 
