@@ -26,7 +26,8 @@ fi
 # 2. The daemon: limits of files and processes above our own would be refused where there is no CAP_SYS_RESOURCE
 export DOCKER_HOST="unix://$here/docker.sock" DOCKER_CONFIG="$here/config"
 if ! docker version >/dev/null 2>&1; then
-    setsid dockerd --data-root "$here/data" --exec-root "$here/exec" --pidfile "$here/dockerd.pid" -H "$DOCKER_HOST" \
+    sockets=$(mktemp -d /tmp/engine.XXXXXX)   # short: a socket's path has at most 107 characters
+    setsid dockerd --data-root "$here/data" --exec-root "$sockets" --pidfile "$here/dockerd.pid" -H "$DOCKER_HOST" \
         --default-ulimit nofile=20000:20000 --default-ulimit nproc=20000:20000 \
         --bip 10.77.0.1/24 --default-address-pool base=10.78.0.0/16,size=24 > "$here/dockerd.log" 2>&1 &
     tries=0
