@@ -60,7 +60,7 @@ def test_fifty_runs_at_once_and_two_workers_make_one_champion(
             time.sleep(2)
         took = time.monotonic() - clock
         page.until(lambda: not unfinished(page), "the end of what monitoring asked for")
-        assert automation(page, "fifty")["enabled"]
+        assert automation(page, project.package)["enabled"]
     assert found.total() == AT_A_TIME
     print(f"{took:.0f} s: {dict(found)}")
     assert versions(servers, "fifty") == ("1", 1)
@@ -108,7 +108,7 @@ def test_a_worker_is_killed_in_a_training_and_another_ends_with_the_same_champio
     name = f"killed_{how}"
     project, page = made(tmp_path, name), page_of(servers)
     deploy(project, servers)
-    notice_soon(page, name)
+    notice_soon(page, project.package)
     with worker(project, servers, "first") as first:
         begun = page.start()
         page.until(lambda: "matrix" in page.tasks(begun), "a training that is under way")
