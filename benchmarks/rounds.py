@@ -44,18 +44,13 @@ def each(found: Rounds, rows: int) -> list[float]:
     return [kept * rows / stop.rows for stop in found.stops for kept in stop.kept]
 
 
-def medians(found: Rounds, rows: int) -> list[float]:
-    """Return what each cut says of so many rows."""
-    return [float(np.median(stop.kept)) * rows / stop.rows for stop in found.stops]
-
-
 # The way -> on how many cuts, and what follows from what the seeds found, for so many rows
 WAYS: dict[str, tuple[int, Callable[[Rounds, int], float]]] = {
     "median of three cuts": (3, median),
     "mean of three cuts": (3, lambda found, rows: float(np.mean(each(found, rows)))),
     "most of three cuts": (3, lambda found, rows: max(each(found, rows))),
     "larger of two cuts": (2, median),
-    "mean of two cuts": (2, lambda found, rows: float(np.mean(medians(found, rows)))),
+    "mean of two cuts": (2, lambda found, rows: float(np.mean(found.each(rows)))),
     "median of three seeds, newest cut": (1, median),
     "the same, not scaled by rows": (
         1,

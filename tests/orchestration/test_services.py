@@ -253,3 +253,18 @@ def test_runs_give_signs_of_life_to_a_server_that_outlives_this_machine(
     services._prepare(settings_of(tmp_path), "http://127.0.0.1:9/api", elsewhere=elsewhere)
     assert ("alive" in did) == elsewhere
     assert len(did) == 4 + elsewhere
+
+
+@pytest.mark.parametrize("elsewhere", [True, False])
+@pytest.mark.parametrize("stopped", [True, False])
+def test_dead_runs_are_noticed_by_that_server_once_deployments_are_there(
+    elsewhere: bool, stopped: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    noticed, stop = list[str](), services.Event()
+    monkeypatch.setattr(services, "notice_dead_runs", noticed.append)
+    if stopped:
+        stop.set()
+    deployed: Any = SimpleNamespace(poll=lambda: 0)
+    project = settings_of(tmp_path)
+    services._finish_deploying(project, deployed, stop, elsewhere=elsewhere)
+    assert noticed == [project.package] * (elsewhere and not stopped)

@@ -310,11 +310,8 @@ def test_new_features_that_tell_far_more_than_the_champion_knew_are_asked_about(
     draw = np.random.default_rng(0)
 
     def side(noise: float) -> Side:
-        said = [
-            1 / (1 + np.exp(-(2 * y - 1 + noise * draw.normal(size=len(y)))))
-            for _ in range(world.seeds)
-        ]
-        return Side(said[0].astype(np.float32), tuple(seed.astype(np.float32) for seed in said))
+        said = [of_noise("binary", y, noise, draw) for _ in range(world.seeds)]
+        return Side(said[0], tuple(said))
 
     known = world.features[:1] + world.features[2:] if new else world.features
     champion = world.tell(

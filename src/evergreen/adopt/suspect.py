@@ -11,7 +11,7 @@ from evergreen.adopt.columns import MOMENT, Column
 from evergreen.adopt.warning import ColumnWarning, listed, shown
 from evergreen.metrics.metric import Task
 from evergreen.params import Leaks
-from evergreen.quality.leaks import STRONG, stands_out
+from evergreen.quality.leaks import GUESSING, STRONG, stands_out
 
 if TYPE_CHECKING:
     import numpy as np
@@ -89,7 +89,11 @@ def _warn_strong(
     known, told = {name: score for name, score in scores.items() if score == score}, []
     for name, score in known.items():
         second = max((other for key, other in known.items() if key != name), default=None)
-        alone = second is not None and least is not None and stands_out(score, second, task, least)
+        alone = (
+            second is not None
+            and least is not None
+            and stands_out(score, second, GUESSING[task], least)
+        )
         if alone or score >= STRONG:
             beside = f", the next {second:.3f}" if alone else ""
             says = (

@@ -12,7 +12,7 @@ from evergreen.diagnosis.lab import Gain, Lab, Trial, losses_of, thin
 from evergreen.diagnosis.learning import told
 from evergreen.finding import Finding, percent
 from evergreen.params import Leaks
-from evergreen.quality.leaks import find_leaks, listed_names, stands_out
+from evergreen.quality.leaks import GUESSING, find_leaks, listed_names, stands_out
 from evergreen.quality.univariate import MEASURES, score_features
 from evergreen.training.learner import find_learner
 from evergreen.training.tables import Table, Tables
@@ -189,7 +189,7 @@ def _standing_out(lab: Lab, params: Leaks) -> list[Fault]:
     if len(known) < 2 or params.stand_out is None:
         return []
     first, second = sorted(known, key=lambda name: -known[name])[:2]
-    if not stands_out(known[first], known[second], tables.task, params.stand_out):
+    if not stands_out(known[first], known[second], GUESSING[tables.task], params.stand_out):
         return []
     alone = without(lab, {tables.features.index(first)})
     lost = lab.gain(lab.base, alone)

@@ -200,13 +200,13 @@ def _questions(
     A feature that improves a model so much may be known only after prediction time.
     """
     lead = found.whole.get(SKILL[found.task])
-    if champion is None or lead is None:
-        return ()
-    score, second = lead.challenger, lead.champion
-    if found.task == "multiclass":  # as an AUC is: 0.5 is guessing
-        worst = 2 - 2 / len(challenger.model.encoder.classes)
-        score, second = 1 - (1 - score) / worst, 1 - (1 - second) / worst
-    if not stands_out(score, second, found.task, LEAP):
+    classes = challenger.model.encoder.classes
+    guessing = 1 / len(classes) if classes else 0.0  # by each of these metrics
+    if (
+        champion is None
+        or lead is None
+        or not stands_out(lead.challenger, lead.champion, guessing, LEAP)
+    ):
         return ()
     known = {*champion.model.encoder.features, *trusted}
     new = [name for name in challenger.model.encoder.features if name not in known]

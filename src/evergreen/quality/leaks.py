@@ -27,6 +27,8 @@ from evergreen.training.tables import Tables
 PARTS = {"train": "training", "validation": "validation", "holdout": "holdout"}
 NEARLY = "have, but for one feature and for rounding, the features and the label of"
 LUCK = 3  # standard errors that a share of copies may be above what coincidence explains
+# AUC or R2 of a feature that tells nothing
+GUESSING = {"binary": 0.5, "multiclass": 0.5, "regression": 0.0}
 STRONG = 0.98  # AUC or R2 of a feature that a person should look at
 REMEDY = "take it out of features and add its columns to known_later in dataset.py"
 # Of a holdout, and of a block of training rows, that near copies are looked for in
@@ -170,7 +172,7 @@ def _strong(
         alone = (
             second is not None
             and least is not None
-            and stands_out(score, others[second], task, least)
+            and stands_out(score, others[second], GUESSING[task], least)
         )
         if not alone and not scores[name].sure >= STRONG:
             continue
@@ -198,19 +200,17 @@ def _giving_away(name: str, score: Score, task: str, params: Leaks) -> Leak:
     return Leak("feature", name, score.highest, says, (name,))
 
 
-def stands_out(score: float, second: float, task: str, least: float) -> bool:
+def stands_out(score: float, second: float, guessing: float, least: float) -> bool:
     """Return whether a score has the `least` skill, and twice that of the `second` best.
 
-    Skill is how far a score is above that of guessing: an AUC of 0.75 has half of what there is.
+    Skill is how far a score is from that of `guessing` (0) to a perfect one (1): an AUC of 0.75 has
+    half of what there is.
 
-    >>> stands_out(0.95, 0.70, "binary", least=0.5), stands_out(0.95, 0.80, "binary", least=0.5)
+    >>> stands_out(0.95, 0.70, 0.5, least=0.5), stands_out(0.95, 0.80, 0.5, least=0.5)
     (True, False)
     """
-    return _skill(score, task) >= max(least, AHEAD * _skill(second, task))
-
-
-def _skill(score: float, task: str) -> float:
-    return score if task == "regression" else 2 * score - 1  # 0: worth nothing, 1: perfect
+    skill, other = ((value - guessing) / (1 - guessing) for value in (score, second))
+    return skill >= max(least, AHEAD * other)
 
 
 # --- rows

@@ -56,8 +56,11 @@ class Rounds:
 
     def on(self, rows: int) -> int:
         """Return how often to boost on so many rows."""
-        each = [float(np.median(s.kept)) * max(1.0, rows / s.rows) for s in self.stops]
-        return max(1, min(self.at_most, round(median_high(each))))
+        return max(1, min(self.at_most, round(median_high(self.each(rows)))))
+
+    def each(self, rows: int) -> list[float]:
+        """Return what each cut says of so many rows."""
+        return [float(np.median(s.kept)) * max(1.0, rows / s.rows) for s in self.stops]
 
     def tell(self) -> str:
         """Return what each cut found, in words."""

@@ -268,6 +268,15 @@ def test_what_a_new_process_predicts_is_compared_with_what_the_trained_model_doe
     assert asked == [("2", list(model.encoder.features))]
 
 
+def compare(job: Job, judged: Judged, made: Any, live: Any) -> Refit:
+    """What is found of the refit model `live` beside `made`, which was judged."""
+    run: Any = SimpleNamespace(job=job, judged=judged, model=SimpleNamespace(model=lambda: made))
+    trained: Any = SimpleNamespace(model=lambda: live, learner="linear", rounds=40)
+    found = promotion.compare_refit.fn(run, trained).evidence.refit
+    assert found
+    return found
+
+
 @pytest.mark.parametrize("folded", [False, True], ids=["a holdout judged", "each fold judged"])
 def test_the_refit_model_stands_beside_the_judged_one_with_what_the_newest_batch_teaches(
     folded: bool,
@@ -292,18 +301,14 @@ def test_the_refit_model_stands_beside_the_judged_one_with_what_the_newest_batch
     monkeypatch.setattr(Job, "registry", property(lambda _: registry))
     if folded:
         monkeypatch.setattr(Split, "of", classmethod(lambda cls, project: FOLDED))
-    run: Any = SimpleNamespace(
-        job=make_job(tmp_path), judged=judged, model=SimpleNamespace(model=lambda: made)
-    )
-    trained: Any = SimpleNamespace(model=lambda: live, learner="linear", rounds=40)
-    found = promotion.compare_refit.fn(run, trained).evidence.refit
-    assert found == Refit(
+    job = make_job(tmp_path)
+    assert compare(job, judged, made, live) == Refit(
         5000, "2013-04-30", 40, None, None, influence=None if folded else (taught, "linear")
     )
     ((first, other, said, earlier, rows, rounds, params),) = told
     assert first is live
     assert other is made
-    assert (rounds, params) == (40, run.job.params)
+    assert (rounds, params) == (40, job.params)
     assert rows is ROWS
     # What the judged one said before the refit, in the order of the rows
     np.testing.assert_array_equal(said, judged.predictions["challenger"])
@@ -333,15 +338,7 @@ def test_a_refit_model_that_is_the_champion_bit_for_bit_is_told(
     monkeypatch.setattr(Job, "registry", property(lambda _: registry))
     monkeypatch.setattr(promotion, "_influence", lambda *_: None)
     made, live = candidate("binary", 1.0, "2").model, candidate("binary", 1.1, "3").model
-    run: Any = SimpleNamespace(
-        job=make_job(tmp_path, task="binary"),
-        judged=judged,
-        model=SimpleNamespace(model=lambda: made),
-    )
-    trained: Any = SimpleNamespace(model=lambda: live, learner="linear", rounds=40)
-    found = promotion.compare_refit.fn(run, trained).evidence.refit
-    assert found
-    assert found.same is same
+    assert compare(make_job(tmp_path, task="binary"), judged, made, live).same is same
 
 
 def test_the_newest_batch_is_judged_by_models_that_know_it_beside_those_that_do_not(
